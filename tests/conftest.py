@@ -6,9 +6,24 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from tests.support.recordings import recordings_dir
 from tickhouse.kafka import BrokerHandle, TopicSpec, ensure_topics, start_broker
+
+
+hypothesis.settings.register_profile("here", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("here")
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Return the folder of the recordings, which are no part of the repository."""
+    found = recordings_dir()
+    if found is None:
+        pytest.skip("the recordings are not here: set TICKHOUSE_RECORDINGS to their folder")
+    return found
 
 
 @pytest.fixture(scope="session")
