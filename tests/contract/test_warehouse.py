@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
@@ -224,4 +225,5 @@ def test_a_changed_condition_table_or_calendar_is_rewritten_alone(warehouse: War
     assert [row["code"] for row in rows_of(warehouse, "raw.trade_conditions")] == ["8"]
     assert write_reference(warehouse, other, "XNYS") == ("raw.sessions",)
     found = warehouse.query("select distinct applies_to, calendar from raw.sessions order by applies_to").to_pylist()
-    assert [tuple(row.values()) for row in found] == [("listed", "XNYS"), ("round_the_clock", "24/7")]
+    edition = f"XNYS of exchange-calendars {version('exchange-calendars')}"
+    assert [tuple(row.values()) for row in found] == [("listed", edition), ("round_the_clock", "24/7")]

@@ -47,7 +47,7 @@ def test_several_files_merge_by_time(tmp_path: Path) -> None:
     recording = Recording([ibm, aig])
     assert [frame.trades[0].s for frame in recording.frames()] == ["AIG", "IBM", "AIG", "IBM"]
     assert recording.symbols == ("AIG", "IBM")
-    assert (recording.starts_us, recording.ends_us) == (START_MS * 1_000, START_MS * 1_000 + 2 * MINUTE_US)
+    assert (recording.starts_us, recording.ends_us) == (START_MS * 1_000, START_MS * 1_000 + 2 * MINUTE_US + 5_000_000)
 
 
 def test_numbers_keep_their_decimal_text(tmp_path: Path) -> None:

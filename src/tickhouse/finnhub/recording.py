@@ -12,6 +12,7 @@ import msgspec
 from tickhouse.errors import RecordingInvalid
 from tickhouse.finnhub.source import TimedFrame
 from tickhouse.finnhub.wire import WireTrade
+from tickhouse.market import LATE_AFTER_MS
 
 __all__ = ["Recording"]
 
@@ -35,7 +36,8 @@ class Recording:
     """Play one or more recorded files, merged by the time at which their frames came.
 
     All lines are checked when it is opened, so that nothing of a bad file is ever sent; they are read again while it
-    plays, so that memory stays small. Market time starts and ends on a whole minute around the frames.
+    plays, so that memory stays small. Market time starts on a whole minute before the frames; it ends past the minute of
+    the last one, when no print could be in time for its bar any more, so that this bar is closed too.
     """
 
     name = "recording"
@@ -53,7 +55,7 @@ class Recording:
             edges += [first_us, last_us]
         self.symbols = tuple(sorted(symbols))
         self.starts_us = min(edges) // MINUTE_US * MINUTE_US
-        self.ends_us = -(-max(edges) // MINUTE_US) * MINUTE_US
+        self.ends_us = -(-max(edges) // MINUTE_US) * MINUTE_US + LATE_AFTER_MS * 1_000
 
     def frames(self) -> Iterator[TimedFrame]:
         """Yield the frames of all files in the order in which they came."""

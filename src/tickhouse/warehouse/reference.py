@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from importlib.metadata import version
 
 import pyarrow as pa
 
@@ -61,11 +62,12 @@ def _write_conditions(warehouse: Warehouse, conditions: ConditionTable) -> bool:
 
 
 def _write_sessions(warehouse: Warehouse, calendar: CalendarName) -> bool:
-    """Rewrite the sessions where another calendar is held; to compute those of an exchange takes a second."""
+    """Rewrite the sessions where another calendar, or another edition of it, is held: to compute them takes a second."""
+    edition = _edition(calendar)
     held = warehouse.row(
         "select min(calendar) as first_name, max(calendar) as last_name from raw.sessions where applies_to = 'listed'"
     )
-    if held == (calendar, calendar):
+    if held == (edition, edition):
         return False
     rows = [
         row
@@ -79,11 +81,17 @@ def _write_sessions(warehouse: Warehouse, calendar: CalendarName) -> bool:
     return True
 
 
+def _edition(calendar: CalendarName) -> str:
+    """Name a calendar with the library version that knows its holidays: exchanges close on days nobody foresaw."""
+    return calendar if calendar == "24/7" else f"{calendar} of exchange-calendars {version('exchange-calendars')}"
+
+
 def _sessions(applies_to: str, calendar: CalendarName) -> Iterator[tuple[object, ...]]:
+    edition = _edition(calendar)
     for session in market_calendar(calendar).sessions_between(FIRST_DATE, LAST_DATE):
         yield (
             applies_to,
-            calendar,
+            edition,
             date.fromisoformat(session.trading_date),
             session.name.value,
             _at(session.starts_ms),
