@@ -12,7 +12,6 @@ import pytest
 from tests.support.recordings import recordings_dir
 from tickhouse.kafka import BrokerHandle, TopicSpec, ensure_topics, start_broker
 
-
 hypothesis.settings.register_profile("here", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("here")
 

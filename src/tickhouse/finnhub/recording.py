@@ -36,8 +36,8 @@ class Recording:
     """Play one or more recorded files, merged by the time at which their frames came.
 
     All lines are checked when it is opened, so that nothing of a bad file is ever sent; they are read again while it
-    plays, so that memory stays small. Market time starts on a whole minute before the frames; it ends past the minute of
-    the last one, when no print could be in time for its bar any more, so that this bar is closed too.
+    plays, so that memory stays small. Market time starts on a whole minute before the frames. It ends past the minute
+    of the last one, when no print could be in time for its bar any more, so that this bar is closed too.
     """
 
     name = "recording"

@@ -62,7 +62,7 @@ def _write_conditions(warehouse: Warehouse, conditions: ConditionTable) -> bool:
 
 
 def _write_sessions(warehouse: Warehouse, calendar: CalendarName) -> bool:
-    """Rewrite the sessions where another calendar, or another edition of it, is held: to compute them takes a second."""
+    """Rewrite the sessions where another calendar or edition is held: to compute them takes a second."""
     edition = _edition(calendar)
     held = warehouse.row(
         "select min(calendar) as first_name, max(calendar) as last_name from raw.sessions where applies_to = 'listed'"
