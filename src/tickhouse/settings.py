@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     reference and `.env.example` say.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, case_sensitive=True)
 
     home: Path = Field(
         Path(".tickhouse"),
@@ -159,7 +159,10 @@ class Settings(BaseSettings):
     @field_validator("home", "cache", "trade_conditions")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
+        try:
+            return None if value is None else value.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError("begins with the home folder of nobody on this machine") from None
 
     @property
     def lake(self) -> str:
@@ -189,17 +192,18 @@ def read_settings(env_file: Path = ENV_FILE, **overrides: Any) -> Settings:  # n
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]  # the input may be a secret
         name = ", ".join(str(part) for part in first["loc"])
-        raise SettingInvalid(name, first["msg"]) from None
+        raise SettingInvalid(name, first["msg"].removeprefix("Value error, ")) from None
+    except UnicodeDecodeError as error:
+        raise SettingInvalid(str(env_file), f"is not UTF-8 at byte {error.start}; save it as UTF-8") from None
 
 
 def found_in(field: str, env_file: Path = ENV_FILE) -> str | None:
     """Say where a setting's value comes from, such as `API_KEY in .env`; None where it is the default."""
     in_file = dotenv_values(env_file) if env_file.is_file() else {}
-    for name in environment_names(field):
-        if os.environ.get(name):
-            return f"{name} in the environment"
-        if in_file.get(name):
-            return f"{name} in {env_file}"
+    for values, place in ((os.environ, "the environment"), (in_file, str(env_file))):
+        for name in environment_names(field):
+            if values.get(name):
+                return f"{name} in {place}"
     return None
 
 

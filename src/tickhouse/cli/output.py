@@ -15,6 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from tickhouse.errors import SettingInvalid
 
@@ -63,7 +64,7 @@ def table_of(rows: Sequence[Row], columns: Sequence[str], title: str | None = No
         numeric = bool(rows) and all(_is_number(row[column]) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
+        table.add_row(*(Text(_cell(row[column])) for column in columns))  # as text, brackets are no markup
     return table
 
 
