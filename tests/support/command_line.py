@@ -56,7 +56,7 @@ class Stream(io.TextIOWrapper):
 
     def text(self) -> str:
         """Return what was written so far."""
-        return self.bytes.getvalue().decode()
+        return self.bytes.getvalue().decode(errors="replace")
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class CommandLine:
             contextlib.redirect_stderr(err),
         ):
             if interrupt_when is not None:
-                threading.Thread(target=_interrupt, args=(interrupt_when, out), daemon=True).start()
+                threading.Thread(target=_interrupt, args=(interrupt_when, out, err), daemon=True).start()
             code = _run()
         said = Said(code, out.text(), err.text(), out.bytes.getvalue())
         assert code == expect, said
@@ -109,8 +109,8 @@ def _run() -> int:
     return 0
 
 
-def _interrupt(when: Callable[[str], bool], out: Stream) -> None:
+def _interrupt(when: Callable[[str], bool], out: Stream, err: Stream) -> None:
     try:
-        wait_until(lambda: when(out.text()))
+        wait_until(lambda: when(out.text() + err.text()))
     finally:
         os.kill(os.getpid(), signal.SIGINT)

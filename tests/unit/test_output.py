@@ -21,6 +21,7 @@ from tickhouse.cli.output import (
     out,
     print_table,
     show_json,
+    show_record,
     show_rows,
     table_of,
     write_arrow,
@@ -79,7 +80,7 @@ def test_a_table_has_every_value_whole_on_a_narrow_terminal(capsys: pytest.Captu
 
 
 def test_a_table_shows_values_as_people_read_them(capsys: pytest.CaptureFixture[str]) -> None:
-    """Print each kind of value: nothing is '-', booleans are words, times are UTC to the second."""
+    """Print each kind of value: nothing is '-', booleans are words, fractions stand in line."""
     write_arrow(DATA, DataFormat.TABLE, None)
     assert _cells(capsys.readouterr().out) == [
         ["symbol", "opened_at", "loaded_at", "trading_date", "open", "vwap", "trades", "is_complete"],
@@ -157,6 +158,17 @@ def test_json_has_other_zones_and_paths_as_text_and_refuses_the_rest(capsys: pyt
     assert json.loads(capsys.readouterr().out) == {"at": "2026-11-23T09:30:00-05:00", "path": "a/b"}
     with pytest.raises(TypeError, match="Decimal"):
         show_json(Decimal(1))
+
+
+def test_a_record_is_a_line_per_field_or_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    """Print one record for people and for a pipe, each value whole."""
+    record = {"rows": 1_000, "is_full": True, "build": None, "detail": "[b]" + LONG * 3}
+    show_record(record, TextFormat.TABLE)
+    printed = capsys.readouterr().out
+    assert _cells(printed)[:3] == [["rows", "1,000"], ["is_full", "yes"], ["build", "-"]]
+    assert str(record["detail"]).strip() in printed
+    show_record(record, TextFormat.JSON)
+    assert json.loads(capsys.readouterr().out) == record
 
 
 def test_json_rows_have_the_columns_that_were_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeGuard
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,8 +63,9 @@ def table_of(rows: Sequence[Row], columns: Sequence[str], title: str | None = No
     for column in columns:
         numeric = bool(rows) and all(_is_number(row[column]) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(_cell(row[column])) for column in columns))  # as text, brackets are no markup
+    cells = [_aligned([row[column] for row in rows]) for column in columns]
+    for row in zip(*cells, strict=True):
+        table.add_row(*(Text(cell) for cell in row))  # as text, brackets are no markup
     return table
 
 
@@ -83,7 +84,7 @@ def show_record(record: Row, fmt: TextFormat) -> None:
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in record.items():
-        table.add_row(name, _cell(value))
+        table.add_row(name, Text(_cell(value)))
     print_table(table)
 
 
@@ -149,6 +150,19 @@ def _csv_value(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
     return _plain(value) if isinstance(value, datetime | date) else value
+
+
+def _aligned(values: Sequence[object]) -> list[str]:
+    """Return the cells of one column; fractions all get as many digits as the longest of them needs."""
+    cells = [_cell(value) for value in values]
+    digits = max(
+        (len(cell.partition(".")[2]) for cell, value in zip(cells, values, strict=True) if _is_float(value)), default=0
+    )
+    return [f"{value:,.{digits}f}" if _is_float(value) else cell for cell, value in zip(cells, values, strict=True)]
+
+
+def _is_float(value: object) -> TypeGuard[float]:
+    return isinstance(value, float)
 
 
 def _cell(value: object) -> str:
