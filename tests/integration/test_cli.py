@@ -17,6 +17,7 @@ import typer.main
 from tests.support.command_line import CommandLine
 from tests.support.conditions import default_table_text
 from tests.support.recorded import add_minute, record_morning
+from tests.support.simulated import write_recording
 from tickhouse.cli.app import app
 from tickhouse.lake import open_store
 from tickhouse.warehouse import open_snapshot
@@ -336,7 +337,7 @@ def test_a_hole_in_the_raw_zone_is_found_by_verify_and_stops_a_run(changing: Com
     store.delete([lost])
     said = changing("lake", "verify", expect=1)
     assert said.complaint().startswith("hole: offsets 4 to 7 are missing before raw/stocks-topic/00000/")
-    complaint = changing("rebuild", expect=1).complaint()
+    complaint = changing("rebuild", expect=1).err.splitlines()[-1]
     assert complaint.startswith("error: hole in the raw zone: stocks-topic partition 0 should go on at offset 4")
     assert open_snapshot(store).symbols() == ("AAPL", "IBM")
 
@@ -509,3 +510,36 @@ def test_up_records_until_ctrl_c(served: CommandLine, tmp_path: Path) -> None:
         said = up("up", "--no-run", interrupt_when=lambda text: "sink.opened" in text and "feed." in text)
     assert "c0ffee" not in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.fixture
+def replaying(served: CommandLine, tmp_path: Path) -> CommandLine:
+    """Return the command line of an empty state that uses that Kafka, with topics of its own."""
+    servers = served("kafka", "status", "--format", "json").json()["bootstrap_servers"]
+    own = {"KAFKA_BOOTSTRAP_SERVERS": servers, "TICKHOUSE_TOPIC": tmp_path.name, "TICKHOUSE_SINK_FLUSH_IDLE_S": "0.2"}
+    return CommandLine(tmp_path / "state", own)
+
+
+def test_replay_reports_what_became_of_a_recording(replaying: CommandLine, tmp_path: Path) -> None:
+    """Play two frames, each twice: two prints in silver, two repeats."""
+    frames = [(0, [("IBM", "1.5", 0, "10")]), (90_000, [("IBM", "1.75", 90_000, "20")])]
+    path = write_recording(tmp_path / "two.gz", frames)
+    row = replaying("replay", path, "--duplicate", "1", "--format", "json").json()
+    assert (row["files"], row["frames_sent"], row["trades_sent"]) == (1, 2, 2)
+    assert (row["trades"], row["repeats"], row["rejects"]) == (2, 2, 0)
+
+
+def test_a_replay_that_is_interrupted_ends_with_130(replaying: CommandLine, tmp_path: Path) -> None:
+    """Interrupt it while it plays slowly: no traceback, no gold, and no half-told report."""
+    path = write_recording(tmp_path / "slow.gz", [(at, [("IBM", "1.5", at, "10")]) for at in (0, 3_600_000)])
+    slow = replaying.but(TICKHOUSE_LOG_LEVEL="info")
+    said = slow("replay", path, "--speed", "1", expect=130, interrupt_when=lambda text: "feed.connected" in text)
+    assert "Traceback" not in said.err
+    assert not said.out
+
+
+def test_a_recording_of_too_many_symbols_is_refused(empty: CommandLine, tmp_path: Path) -> None:
+    """Play 51 symbols, which no connection takes."""
+    path = write_recording(tmp_path / "many.gz", [(0, [(f"S{number}", "1.5", 0, "10") for number in range(51)])])
+    complaint = empty("replay", path, expect=1).complaint()
+    assert complaint == "error: FILE…: 51 symbols; one connection takes 1 to 50"

@@ -84,7 +84,18 @@ def test_a_table_shows_values_as_people_read_them(capsys: pytest.CaptureFixture[
     write_arrow(DATA, DataFormat.TABLE, None)
     assert _cells(capsys.readouterr().out) == [
         ["symbol", "opened_at", "loaded_at", "trading_date", "open", "vwap", "trades", "is_complete"],
-        ["IBM", "2026-11-23", "14:30:00", "2026-11-23", "14:30:00", "2026-11-23", "182.25", "-", "1,234,567", "yes"],
+        [
+            "IBM",
+            "2026-11-23",
+            "14:30:00",
+            "2026-11-23",
+            "14:30:00",
+            "2026-11-23",
+            "182.25000000",
+            "-",
+            "1,234,567",
+            "yes",
+        ],
         ["BINANCE:BTCUSDT", "-", "2026-11-23", "14:30:00", "-", "0.00001234", "64,123.4568", "0", "no"],
     ]
 
@@ -195,7 +206,7 @@ def test_parquet_goes_into_a_file_or_a_pipe(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(sys, "stdout", pipe)
     write_arrow(DATA, DataFormat.PARQUET, None)
     assert pq.read_table(tmp_path / "data.parquet").equals(DATA)
-    assert pq.read_table(pa.BufferReader(pipe.buffer.getvalue())).equals(DATA)  # type: ignore[attr-defined]
+    assert pq.read_table(pa.BufferReader(pipe.buffer.getvalue())).equals(DATA)
 
 
 def test_parquet_is_not_thrown_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

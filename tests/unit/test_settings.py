@@ -167,4 +167,4 @@ def test_paths_are_absolute_and_the_rest_follows_them(folder: Path) -> None:
 def test_settings_are_frozen() -> None:
     """Try to change one."""
     with pytest.raises(ValueError, match="frozen"):
-        read_settings().topic = "another"  # type: ignore[misc]  # what the test is about
+        read_settings().topic = "another"

@@ -1,6 +1,8 @@
 """Tell where a topic's log begins and ends and how far a consumer group is."""
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+import time
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tickhouse.errors import KafkaAway
@@ -9,6 +11,10 @@ from tickhouse.kafka.admin import TIMEOUT_S, kafka_away, open_admin
 __all__ = ["SINK_GROUP", "begin_offsets", "committed", "end_offsets", "lag"]
 
 SINK_GROUP = "tickhouse-sink"
+POLL_S = 0.05
+LOADING = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
 
 
 def begin_offsets(bootstrap: str, topic: str, timeout_s: float = TIMEOUT_S) -> dict[int, int]:
@@ -24,12 +30,28 @@ def end_offsets(bootstrap: str, topic: str, timeout_s: float = TIMEOUT_S) -> dic
 def committed(bootstrap: str, group: str, topic: str, timeout_s: float = TIMEOUT_S) -> dict[int, int]:
     """Return the offset that a group goes on from, for those partitions that it has committed; raises KafkaAway."""
     admin = open_admin(bootstrap)
-    with kafka_away(bootstrap):
-        partitions = [TopicPartition(topic, partition) for partition in _partitions(admin, bootstrap, topic, timeout_s)]
-        request = ConsumerGroupTopicPartitions(group, partitions)
-        future = admin.list_consumer_group_offsets([request], request_timeout=timeout_s)[group]
-        answer = future.result(timeout_s).topic_partitions
+    # a consumer that never joins: the admin client's own call crashes the process while the group's coordinator
+    # is loading, https://github.com/confluentinc/librdkafka/issues/5040
+    client = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 2})
+    try:
+        with kafka_away(bootstrap):
+            places = [TopicPartition(topic, each) for each in _partitions(admin, bootstrap, topic, timeout_s)]
+            answer = _ask_coordinator(client, places, timeout_s)
+    finally:
+        client.close()
     return {item.partition: item.offset for item in answer if item.offset >= 0}
+
+
+def _ask_coordinator(client: Consumer, places: list[TopicPartition], timeout_s: float) -> list[TopicPartition]:
+    """Return the committed offsets; a coordinator that is only just loading is asked again."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return client.committed(places, timeout=timeout_s)
+        except KafkaException as error:
+            if error.args[0].code() not in LOADING or time.monotonic() > deadline:
+                raise
+        time.sleep(POLL_S)
 
 
 def lag(bootstrap: str, group: str, topic: str, timeout_s: float = TIMEOUT_S) -> dict[int, int]:

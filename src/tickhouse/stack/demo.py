@@ -139,7 +139,7 @@ class _Demo:
         return Summary(report.counts, lags, report, self._settings.home)
 
     def _wait(self, until: Callable[[], bool], what: str) -> None:
-        self._supervisor.wait(lambda: self._stop.is_set() or until(), FIRST_GOLD_WITHIN_S, what)
+        self._supervisor.wait(lambda: self._stop.is_set() or until(), FIRST_GOLD_WITHIN_S, what, POLL_S)
 
     def _end(self) -> None:
         """Stop in the order of the data's way, so that nothing that was produced stays behind."""

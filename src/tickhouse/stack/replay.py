@@ -21,6 +21,7 @@ __all__ = ["ReplayOptions", "replay"]
 
 STEP_WITHIN_S = 3600.0
 DRAIN_WITHIN_S = 300.0
+POLL_S = 0.2
 
 Show = Callable[[str, int, int | None], None]
 
@@ -79,7 +80,7 @@ def _play(
     )
 
     def wait(until: Callable[[], bool], within_s: float, what: str) -> None:
-        supervisor.wait(lambda: stop.is_set() or until(), within_s, what)
+        supervisor.wait(lambda: stop.is_set() or until(), within_s, what, POLL_S)
 
     def is_played() -> bool:
         show("Replaying", simulator.frames_sent, recording.frame_count)
@@ -94,6 +95,7 @@ def _play(
         supervisor.start("producer", feed)
         supervisor.start("sink", services.make_sink(settings, bootstrap))
         wait(is_played, STEP_WITHIN_S if options.speed is None else float("inf"), "replaying")
+        wait(lambda: feed.stream.frames_received >= simulator.frames_sent, DRAIN_WITHIN_S, "reading the last frames")
         wait(feed.service.drained, DRAIN_WITHIN_S, "producing")
         supervisor.stop("producer")
         wait(lambda: sum(lag(bootstrap, SINK_GROUP, settings.topic).values()) == 0, DRAIN_WITHIN_S, "sinking")
