@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.support.command_line import CommandLine
 from tests.support.commands import start
 from tests.support.conditions import default_table_text
 from tests.support.gold import ask, gold_rows
@@ -30,19 +31,10 @@ def _settings(home: Path, **given: object) -> Settings:
     return read_settings(env_file=home / "none", **{"home": home, "lake_url": (home / "lake").as_uri(), **given})
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a morning once."""
-    home = tmp_path_factory.mktemp("built") / "state"
-    record_morning(home)
-    batch.run(_settings(home))
-    return home
-
-
 @pytest.fixture
-def home(built: Path, tmp_path: Path) -> Path:
-    """Return a copy of the built state."""
-    return Path(shutil.copytree(built, tmp_path / "state"))
+def home(changing: CommandLine) -> Path:
+    """Return a state folder that holds a published morning."""
+    return changing.home
 
 
 @pytest.fixture(autouse=True)

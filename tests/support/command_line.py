@@ -91,26 +91,29 @@ class CommandLine:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
+            ended = threading.Event()
             if interrupt_when is not None:
-                threading.Thread(target=_interrupt, args=(interrupt_when, out, err), daemon=True).start()
-            code = _run()
+                threading.Thread(target=_interrupt, args=(interrupt_when, out, err, ended), daemon=True).start()
+            code = _run(ended)
         said = Said(code, out.text(), err.text(), out.bytes.getvalue())
         assert code == expect, said
         return said
 
 
-def _run() -> int:
+def _run(ended: threading.Event) -> int:
     try:
         main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else -1
     finally:
+        ended.set()
         structlog.reset_defaults()  # the streams end with the command
     return 0
 
 
-def _interrupt(when: Callable[[str], bool], out: Stream, err: Stream) -> None:
+def _interrupt(when: Callable[[str], bool], out: Stream, err: Stream, ended: threading.Event) -> None:
     try:
-        wait_until(lambda: when(out.text() + err.text()))
+        wait_until(lambda: ended.is_set() or when(out.text() + err.text()), timeout_s=60)
     finally:
-        os.kill(os.getpid(), signal.SIGINT)
+        if not ended.is_set():  # else it would end the tests
+            os.kill(os.getpid(), signal.SIGINT)
