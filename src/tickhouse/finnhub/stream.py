@@ -19,10 +19,10 @@ from tickhouse.finnhub.waits import Waits, waits_until
 from tickhouse.finnhub.wire import FeedItem, Message, StatusBatch, TradeFrame, Undecodable
 from tickhouse.log import get_logger
 from tickhouse.market import FeedStatus
+from tickhouse.settings import MAX_SYMBOLS
 
 __all__ = ["FeedConfig", "FeedStream"]
 
-MAX_SYMBOLS = 50  # of one connection of Finnhub's free plan
 CLOCK_JUMP_S = 10.0  # what the wall clock may gain on the monotonic one, which stands still while a machine sleeps
 LOGGED_ONCE = 100  # distinct problems that are logged; further ones are only counted
 LIMIT_ERROR = "too many symbols"
