@@ -103,7 +103,8 @@ def test_gold_equals_a_rebuild_after_replays_repeats_late_trades_and_kills(recor
     """Do to a state what life does to it, then build it anew from its raw zone: row for row the same."""
     home, file = tmp_path / "state", recordings / f"{NAMES[0]}.frames.jsonl.gz"
     faults = ("--duplicate", "0.05", "--late", "0.05", "--seed", "7")
-    killed = start(["replay", file, "--speed", "2000"], home=home, output=tmp_path / "killed.log")
+    quick = {"TICKHOUSE_SINK_FLUSH_AGE_S": "2"}  # killed while most of the day is still to come
+    killed = start(["replay", file, "--speed", "400"], home=home, output=tmp_path / "killed.log", extra=quick)
     wait_until(lambda: any((home / "lake" / "raw").rglob("*.parquet")), timeout_s=120)
     killed.kill()
     killed.wait()
