@@ -20,7 +20,8 @@ The tree::
         ├── TopicRecreated         the raw zone is ahead of the topic
         │   └── TopicReplaced      the topic's records aren't those of the raw zone
         ├── ObjectMissing          the store has no object of that key
-        ├── StateMismatch          the state folder belongs to another source or schema
+        ├── RawZoneShort           the raw zone lacks what the warehouse has loaded from it
+        ├── StateMismatch          the state folder belongs to another source, schema or calendar
         ├── WarehouseFailed        the warehouse refused a statement
         ├── TransformFailed        dbt ended with failed models or tests
         ├── SnapshotMissing        nothing was published yet
@@ -41,6 +42,7 @@ __all__ = [
     "KeyRefused",
     "LockBusy",
     "ObjectMissing",
+    "RawZoneShort",
     "RecordingInvalid",
     "ServiceFailed",
     "SettingInvalid",
@@ -187,8 +189,23 @@ class TopicRecreated(TerminalError):
         self.log_end = log_end
 
 
+class RawZoneShort(TerminalError):
+    """The raw zone lacks what the warehouse has loaded from it."""
+
+    def __init__(self, url: str, topic: str, partition: int, lacking: str) -> None:
+        super().__init__(
+            f"the raw zone in {url} lacks what the warehouse has loaded from it: {topic} partition {partition}, "
+            f"{lacking}; see that TICKHOUSE_LAKE_URL is right, or restore the raw zone; `tickhouse rebuild --force` "
+            "gives up what is gone"
+        )
+        self.url = url
+        self.topic = topic
+        self.partition = partition
+        self.lacking = lacking
+
+
 class StateMismatch(TerminalError):
-    """The state folder belongs to another source or schema."""
+    """The state folder belongs to another source, schema or calendar."""
 
 
 class WarehouseFailed(TerminalError):
@@ -230,6 +247,9 @@ class ObjectMissing(TerminalError):
     """The store has no object of that key."""
 
     def __init__(self, url: str, key: str) -> None:
-        super().__init__(f"{key or 'the folder'} is not in {url}; `tickhouse doctor` shows which lake is configured")
+        mend = (
+            "publish --full` writes the snapshot anew" if key.startswith("gold/") else "doctor` shows which lake is set"
+        )
+        super().__init__(f"{key or 'the folder'} is not in {url}; `tickhouse {mend}")
         self.url = url
         self.key = key

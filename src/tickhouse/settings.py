@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -13,6 +14,7 @@ from tickhouse.errors import SettingInvalid, SettingMissing
 __all__ = ["Settings", "Source", "environment_names", "found_in", "read_settings", "require_key"]
 
 Source = Literal["finnhub", "recording", "synthetic"]
+DLQ_TOPIC = "stocks-dlq"  # what the producer could not decode, as it came
 MAX_SYMBOLS = 50  # Finnhub's limit for one connection of the free plan
 ENV_FILE = Path(".env")
 
@@ -72,7 +74,10 @@ class Settings(BaseSettings):
         description="Kafka to use; without it the local Apache Kafka is started",
     )
     topic: str = Field(
-        "stocks-topic", validation_alias="TICKHOUSE_TOPIC", description="Topic of trades and feed status"
+        "stocks-topic",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,248}$",
+        validation_alias="TICKHOUSE_TOPIC",
+        description="Topic of trades and feed status",
     )
     topic_partitions: int = Field(
         6, ge=1, le=1000, validation_alias="TICKHOUSE_TOPIC_PARTITIONS", description="Partitions of the topic"
@@ -116,12 +121,14 @@ class Settings(BaseSettings):
     sink_flush_age_s: float = Field(
         20.0,
         gt=0,
+        allow_inf_nan=False,
         validation_alias="TICKHOUSE_SINK_FLUSH_AGE_S",
         description="Age of a record that forces a flush",
     )
     sink_flush_idle_s: float = Field(
         5.0,
         gt=0,
+        allow_inf_nan=False,
         validation_alias="TICKHOUSE_SINK_FLUSH_IDLE_S",
         description="Silence that forces a flush",
     )
@@ -129,7 +136,11 @@ class Settings(BaseSettings):
         "duckdb", validation_alias="TICKHOUSE_WAREHOUSE", description="Warehouse that is loaded and modelled"
     )
     run_every_s: float = Field(
-        60.0, gt=0, validation_alias="TICKHOUSE_RUN_EVERY_S", description="Pause between the runs of `demo` and `up`"
+        60.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias="TICKHOUSE_RUN_EVERY_S",
+        description="Pause between the runs of `demo` and `up`",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="TICKHOUSE_LOG_LEVEL", description="Lowest level that is logged"
@@ -154,6 +165,20 @@ class Settings(BaseSettings):
         if not 1 <= len(value) <= MAX_SYMBOLS:
             message = f"{len(value)} symbols; one connection takes 1 to {MAX_SYMBOLS}"
             raise ValueError(message)
+        return value
+
+    @field_validator("topic")
+    @classmethod
+    def _keep_dead_letters_apart(cls, value: str) -> str:
+        if value == DLQ_TOPIC:
+            raise ValueError("is the topic of dead letters; name another")
+        return value
+
+    @field_validator("finnhub_ws_url", "lake_url", "aws_endpoint_url")
+    @classmethod
+    def _refuse_secrets_in_urls(cls, value: str | None) -> str | None:
+        if value is not None and "@" in urlsplit(value).netloc:
+            raise ValueError("has a name or password in it; URLs are logged: use the settings that are meant for them")
         return value
 
     @field_validator("home", "cache", "trade_conditions")

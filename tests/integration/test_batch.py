@@ -13,10 +13,19 @@ from tests.support.command_line import CommandLine
 from tests.support.commands import start
 from tests.support.conditions import default_table_text
 from tests.support.gold import ask, gold_rows
-from tests.support.recorded import add_minute, record_morning
+from tests.support.lake_objects import put_values
+from tests.support.recorded import OPENS_MS, add_minute, record_morning
 from tests.support.waiting import wait_until
-from tickhouse.errors import ChainBroken, LockBusy, SnapshotMissing
-from tickhouse.lake import open_store
+from tickhouse.errors import (
+    ChainBroken,
+    LockBusy,
+    ObjectMissing,
+    RawZoneShort,
+    SnapshotMissing,
+    StateMismatch,
+    TerminalError,
+)
+from tickhouse.lake import open_store, parse_raw_key
 from tickhouse.settings import Settings, read_settings
 from tickhouse.stack import batch
 from tickhouse.stack.lake import open_lake
@@ -205,3 +214,51 @@ def test_the_steps_alone_do_what_a_run_does(tmp_path: Path) -> None:
     snapshot = open_snapshot(open_lake(settings))
     assert snapshot.manifest.source == "synthetic"
     assert snapshot.candles("IBM").num_rows == 6
+
+
+def test_a_raw_zone_that_was_emptied_is_not_taken_for_a_quiet_one(home: Path) -> None:
+    """Lose the raw zone: a run says so instead of finding nothing new, and nothing that stands is touched."""
+    shutil.rmtree(home / "lake" / "raw")
+    before = _files(home)
+    with pytest.raises(RawZoneShort, match=r"partition 0, raw/.* is gone; see that TICKHOUSE_LAKE_URL is right"):
+        batch.run(_settings(home))
+    with pytest.raises(RawZoneShort, match="24 of 24 records"):
+        batch.rebuild(_settings(home))
+    assert _files(home) == before
+    assert batch.rebuild(_settings(home), force=True).row()["rows"] == 0
+
+
+def test_an_object_that_was_replaced_by_a_shorter_one_is_noticed(home: Path) -> None:
+    """Record another history under the same name."""
+    store = open_lake(_settings(home))
+    last = max(found.key for found in store.list("raw/stocks-topic/00000"))
+    first = parse_raw_key(last).first_offset
+    store.delete([last])
+    assert put_values(store, 0, first, [b"{}"], timestamp_ms=OPENS_MS + 5 * 60_000) == last
+    with pytest.raises(RawZoneShort, match=f"ends at offset {first}, not at {first + 3}"):
+        batch.run(_settings(home))
+
+
+def test_another_calendar_is_refused_by_a_run_and_adopted_by_a_rebuild(home: Path) -> None:
+    """Forget to say which calendar a folder was recorded by."""
+    given = _settings(home, calendar="24/7")
+    with pytest.raises(StateMismatch, match="sessions by calendar XNYS"):
+        batch.run(given)
+    batch.rebuild(given)
+    assert batch.run(given).build.build_id is None
+
+
+def test_a_damaged_snapshot_is_mended_by_a_full_publish(home: Path) -> None:
+    """Lose a file of the snapshot, then the manifest: the line that says so names the mend."""
+    given = _settings(home)
+    before = open_snapshot(open_lake(given)).candles("IBM")
+    shutil.rmtree(home / "lake" / "gold" / "candlesticks")
+    with pytest.raises(ObjectMissing, match="publish --full"):
+        open_snapshot(open_lake(given)).candles("IBM")
+    assert batch.publish(given, full=True).is_new
+    assert open_snapshot(open_lake(given)).candles("IBM").equals(before)
+    (home / "lake" / "gold" / "manifest.json").write_text("{")
+    with pytest.raises(TerminalError, match="publish --full"):
+        open_snapshot(open_lake(given))
+    batch.publish(given, full=True)
+    assert open_snapshot(open_lake(given)).candles("IBM").equals(before)

@@ -130,10 +130,11 @@ def test_simulate_prints_where_it_listens_and_ends_on_ctrl_c(empty: CommandLine)
         "simulate", "--port", "0", "--history", "1", "--key", "[b]", interrupt_when=lambda out: "FINNHUB_WS" in out
     )
     assert re.search(
-        r"^  TICKHOUSE_FINNHUB_WS_URL=ws://127\.0\.0\.1:[1-9]\d* TICKHOUSE_SOURCE=synthetic FINNHUB_API_KEY=\[b\]$",
+        r"^  TICKHOUSE_FINNHUB_WS_URL=ws://127\.0\.0\.1:[1-9]\d* TICKHOUSE_SOURCE=synthetic FINNHUB_API_KEY=… ",
         said.out,
         re.MULTILINE,
     )
+    assert "[b]" not in said.out + said.err
 
 
 def test_simulate_says_that_its_port_is_taken(empty: CommandLine) -> None:

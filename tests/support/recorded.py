@@ -29,7 +29,7 @@ def _minute(symbol: str, number: int) -> list[bytes]:
 
 def record_morning(home: Path) -> list[str]:
     """Write six minutes of IBM and of AAPL, a break of the latter's feed among them; return the objects' keys."""
-    stamp_state(home, "synthetic")
+    stamp_state(home, "synthetic", "XNYS")
     store = open_store((home / "lake").as_uri())
     keys = []
     for partition, symbol in enumerate(("IBM", "AAPL")):

@@ -15,6 +15,7 @@ from tickhouse.errors import (
     KeyRefused,
     LockBusy,
     ObjectMissing,
+    RawZoneShort,
     RecordingInvalid,
     ServiceFailed,
     SettingInvalid,
@@ -57,6 +58,14 @@ WITH_VALUES = [
     (ConditionTableInvalid("t.csv", 3, "code", "is empty"), "t.csv, line 3, column code: is empty"),
     (RecordingInvalid(Path("r.gz"), 7, "is no JSON"), "r.gz, line 7: is no JSON"),
     (
+        RawZoneShort("file:///lake", "t", 3, "raw/k is gone"),
+        (
+            "the raw zone in file:///lake lacks what the warehouse has loaded from it: t partition 3, raw/k is gone; "
+            "see that TICKHOUSE_LAKE_URL is right, or restore the raw zone; "
+            "`tickhouse rebuild --force` gives up what is gone"
+        ),
+    ),
+    (
         ChainBroken("t", 2, 5, 9, "raw/k"),
         (
             "hole in the raw zone: t partition 2 should go on at offset 5, but raw/k starts at 9; "
@@ -90,11 +99,11 @@ WITH_VALUES = [
     ),
     (
         ObjectMissing("file:///lake", "raw/k"),
-        "raw/k is not in file:///lake; `tickhouse doctor` shows which lake is configured",
+        "raw/k is not in file:///lake; `tickhouse doctor` shows which lake is set",
     ),
     (
         ObjectMissing("file:///lake", ""),
-        "the folder is not in file:///lake; `tickhouse doctor` shows which lake is configured",
+        "the folder is not in file:///lake; `tickhouse doctor` shows which lake is set",
     ),
 ]
 

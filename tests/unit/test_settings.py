@@ -168,3 +168,25 @@ def test_settings_are_frozen() -> None:
     """Try to change one."""
     with pytest.raises(ValueError, match="frozen"):
         read_settings().topic = "another"
+
+
+@pytest.mark.parametrize("name", ["TICKHOUSE_LAKE_URL", "AWS_ENDPOINT_URL", "TICKHOUSE_FINNHUB_WS_URL"])
+def test_a_url_with_a_password_in_it_is_refused_unseen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """URLs are logged, so a secret may not be in one."""
+    monkeypatch.setenv(name, "s3://someone:hunter2@bucket/prefix")
+    with pytest.raises(SettingInvalid, match="has a name or password in it") as refused:
+        read_settings()
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("topic", ["stocks-dlq", "../up", "", "two words", "."])
+def test_a_topic_that_is_none_is_refused(topic: str) -> None:
+    """Its name becomes a folder of the raw zone, and the dead letters have their own."""
+    with pytest.raises(SettingInvalid, match="TICKHOUSE_TOPIC"):
+        read_settings(topic=topic)
+
+
+def test_a_pause_without_end_is_refused() -> None:
+    """Runs that never come are no runs."""
+    with pytest.raises(SettingInvalid, match="TICKHOUSE_RUN_EVERY_S"):
+        read_settings(run_every_s=float("inf"))

@@ -16,7 +16,13 @@ def register(app: typer.Typer) -> None:
     app.command("rebuild", epilog="Example: tickhouse rebuild")(rebuild)
 
 
-def rebuild(fmt: Annotated[TextFormat, typer.Option("--format", help="How to report.")] = TextFormat.TABLE) -> None:
+def rebuild(
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if the raw zone has less than was loaded from it.")
+    ] = False,
+    fmt: Annotated[TextFormat, typer.Option("--format", help="How to report.")] = TextFormat.TABLE,
+) -> None:
     """Build an empty warehouse from the raw zone and put it in the old one's place once it stands."""
-    row = batch.rebuild(configured()).row()
+    row = batch.rebuild(configured(), force=force).row()
     show_record(row, fmt)

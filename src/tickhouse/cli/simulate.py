@@ -15,6 +15,7 @@ from tickhouse.stack import services
 
 __all__ = ["SPEED", "register", "speed_of"]
 
+DEFAULT_KEY = "demo"
 MINUTE_US = 60_000_000
 SPEED = typer.Option("--speed", help="Times market time, or max: as fast as the client reads.")
 
@@ -29,7 +30,7 @@ def simulate(
         list[Path] | None, typer.Argument(help="Recordings to play; without one, a synthetic market.")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on loopback; 0 takes a free one.")] = 8090,
-    key: Annotated[str, typer.Option(help="API key that is let in.")] = "demo",
+    key: Annotated[str, typer.Option(help="API key that is let in.")] = DEFAULT_KEY,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic market and of the faults.")] = 1,
     history: Annotated[int, typer.Option(min=0, help="Minutes of the synthetic market before now.")] = 180,
     speed: Annotated[str, SPEED] = "1",
@@ -46,8 +47,11 @@ def simulate(
 
     def announce() -> None:
         simulator.ready.wait()
-        line = f"TICKHOUSE_FINNHUB_WS_URL={simulator.url} TICKHOUSE_SOURCE={source.name} FINNHUB_API_KEY={key}"
-        out.print(f"serving {source.name} data for key {key}; point a producer at it by", markup=False, soft_wrap=True)
+        shown = key if key == DEFAULT_KEY else "…"  # a key of one's own is a secret here too
+        line = f"TICKHOUSE_FINNHUB_WS_URL={simulator.url} TICKHOUSE_SOURCE={source.name} FINNHUB_API_KEY={shown}"
+        if source.name == "synthetic":
+            line += " TICKHOUSE_CALENDAR=24/7"
+        out.print(f"serving {source.name} data; point a producer at it by", markup=False, soft_wrap=True)
         out.print(f"  {line}", markup=False, soft_wrap=True)
 
     threading.Thread(target=announce, name="announce", daemon=True).start()  # a port of 0 is known once it listens

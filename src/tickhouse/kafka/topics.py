@@ -18,10 +18,10 @@ from confluent_kafka.admin import (
 from tickhouse.errors import KafkaAway, TopicMismatch
 from tickhouse.kafka.admin import TIMEOUT_S, kafka_away, open_admin
 from tickhouse.log import get_logger
+from tickhouse.settings import DLQ_TOPIC
 
 __all__ = ["DLQ_TOPIC", "TopicSpec", "ensure_topics"]
 
-DLQ_TOPIC = "stocks-dlq"
 BROKER_DEFAULT = -1
 POLL_S = 0.05
 

@@ -25,14 +25,10 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class LogBounds:
-    """What Kafka holds of a partition, and what the group committed (None where it never did).
-
-    `first` is the oldest offset kept, `end` the one that the next record will get.
-    """
+    """What Kafka holds of a partition: `first` is the oldest offset kept, `end` the one that the next record gets."""
 
     first: int
     end: int
-    committed: int | None
 
 
 def find_tail(store: Store, topic: str, partition: int, committed: int | None) -> Tail | None:
@@ -61,13 +57,12 @@ def _read(store: Store, key: str) -> Tail:
 def start_offset(topic: str, partition: int, tail: Tail | None, log: LogBounds) -> int:
     """Return the offset that the raw zone needs next.
 
-    An empty raw zone begins at the committed offset, or at the oldest record. Otherwise it is the one after the tail,
-    even where the group committed more: committed objects that are gone are written again while Kafka has them.
+    An empty raw zone begins at the oldest record, otherwise it is the one after the tail; what the group committed
+    doesn't matter: committed objects that are gone are written again while Kafka has them.
     Raises TopicRecreated where the lake is ahead of the log, ChainBroken where the log lost what comes next.
     """
     if tail is None:
-        is_kept = log.committed is not None and log.first <= log.committed <= log.end
-        return log.committed if is_kept and log.committed is not None else log.first
+        return log.first
     start = tail.last_offset + 1
     if start > log.end:
         raise TopicRecreated(topic, partition, start, log.end)

@@ -119,7 +119,7 @@ class Sink:
         partition = self._open.get(place)
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:  # noqa: SLF001  # its public name
             first, end = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=ASK_S, cached=False)
-            raise_gone(*place, partition.buffer.next_offset, LogBounds(first, end, None))
+            raise_gone(*place, partition.buffer.next_offset, LogBounds(first, end))
             partition.seek_due = partition.buffer.next_offset
         log.warning("sink.kafka_error", topic=place[0], partition=place[1], error=error.str())
 
@@ -139,7 +139,7 @@ class Sink:
         tail = find_tail(self._store, topic, number, committed)
         place = TopicPartition(topic, number)
         first, end = self._consumer.get_watermark_offsets(place, timeout=ASK_S, cached=False)
-        start = start_offset(topic, number, tail, LogBounds(first, end, committed))
+        start = start_offset(topic, number, tail, LogBounds(first, end))
         # the lake's last record is read again, to see that it is still the same topic
         is_kept = tail is not None and first <= tail.last_offset
         self._consumer.seek(TopicPartition(topic, number, start - 1 if is_kept else start))

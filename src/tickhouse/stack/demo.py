@@ -147,17 +147,20 @@ class _Demo:
             self._supervisor.stop(name)
         if self._feed is not None and self._feed.clock.now_us() > 0:
             resume = _Resume(self._options.seed, self._feed.clock.now_us())
-            self._resume_path.write_bytes(msgspec.json.encode(resume))
+            draft = self._resume_path.with_suffix(".draft")
+            draft.write_bytes(msgspec.json.encode(resume))
+            draft.replace(self._resume_path)
 
     def _starts_us(self) -> int:
         """Go on where an earlier demo with this seed ended, if that is within the history that was asked for."""
         now_us = SystemClock().now_us()
         earliest_us = (now_us - self._options.history_min * MINUTE_US) // MINUTE_US * MINUTE_US
-        if self._resume_path.is_file():
+        try:
             resume = msgspec.json.decode(self._resume_path.read_bytes(), type=_Resume)
-            if resume.seed == self._options.seed and earliest_us <= resume.market_us <= now_us:
-                return resume.market_us
-        return earliest_us
+        except (FileNotFoundError, msgspec.DecodeError):  # without it, what comes again is collapsed as repeats
+            return earliest_us
+        is_ours = resume.seed == self._options.seed and earliest_us <= resume.market_us <= now_us
+        return resume.market_us if is_ours else earliest_us
 
 
 def _settings(given: Settings, home: Path) -> Settings:

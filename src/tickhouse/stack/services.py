@@ -78,7 +78,7 @@ def prepare(settings: Settings, bootstrap: str) -> list[str]:
 
 def stamp(settings: Settings, *, allow_mix: bool = False) -> None:
     """Make the state folder the configured source's own, or refuse it."""
-    stamp_state(settings.home, settings.source, allow_mix=allow_mix)
+    stamp_state(settings.home, settings.source, settings.calendar, allow_mix=allow_mix)
 
 
 class Feed:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tickhouse.errors import ChainBroken, WarehouseFailed
+from tickhouse.errors import ChainBroken, ObjectMissing, RawZoneShort, WarehouseFailed
 from tickhouse.lake import Store, StoredObject, open_store, parse_raw_key, parse_raw_prefix, raw_prefix, read_footer
 from tickhouse.log import get_logger
 from tickhouse.warehouse.base import LoadedPartition, RawObject, Warehouse
@@ -50,9 +50,12 @@ def load_new(
     """Load what `topic` has in the raw zone past the ledger, a bounded transaction at a time.
 
     What lies before a hole or an overlap is loaded; then ChainBroken is raised. Where nothing is new, nothing is
-    written.
+    written. Raises RawZoneShort where a partition's last loaded object is not there as it was.
     """
-    run = _Run(store, topic, warehouse, now_us, limits, warehouse.loaded(topic))
+    tails = warehouse.loaded(topic)
+    for tail in tails.values():
+        _refuse_gone(store, topic, tail)
+    run = _Run(store, topic, warehouse, now_us, limits, tails)
     run.load(run.new_objects())
     if run.broken:
         run.load(run.all_objects())
@@ -146,6 +149,17 @@ class _Run:
             rows=done.rows,
             rejects=done.rejects,
         )
+
+
+def _refuse_gone(store: Store, topic: str, tail: LoadedPartition) -> None:
+    """Refuse to go on from an object that isn't there as it was loaded: it would look as if nothing new had come."""
+    try:
+        last_offset = read_footer(store, tail.last_key).last_offset
+    except ObjectMissing:
+        raise RawZoneShort(store.url, topic, tail.partition, f"{tail.last_key} is gone") from None
+    if last_offset != tail.next_offset - 1:
+        lacking = f"{tail.last_key} ends at offset {last_offset}, not at {tail.next_offset - 1}"
+        raise RawZoneShort(store.url, topic, tail.partition, lacking)
 
 
 def _batches(found: Iterable[StoredObject], limits: BatchLimits) -> Iterator[list[StoredObject]]:

@@ -74,10 +74,10 @@ def read_manifest(store: Store) -> Manifest | None:
         if found == MANIFEST_SCHEMA:
             return msgspec.json.decode(data, type=Manifest)
     except msgspec.MsgspecError as error:
-        message = f"{GOLD_MANIFEST} in {store.url} can't be read: {error}"
+        message = f"{GOLD_MANIFEST} in {store.url} can't be read: {error}; `tickhouse publish --full` writes it anew"
         raise TerminalError(message) from error
     message = (
         f"{GOLD_MANIFEST} in {store.url} has schema {found}, and this version of tickhouse reads {MANIFEST_SCHEMA}; "
-        "delete it and run `tickhouse publish`, which writes the snapshot anew"
+        "`tickhouse publish --full` writes it anew"
     )
     raise TerminalError(message)

@@ -61,12 +61,14 @@ def publish(
     topic: str,
     source: str,
     now_us: int,
+    full: bool = False,
 ) -> PublishResult:
     """Write the files of what the builds since the last publish changed, then swap the manifest.
 
-    Whatever kills it, readers have the old snapshot or the new one. Where no build is new, nothing is written.
+    Whatever kills it, readers have the old snapshot or the new one. Where no build is new, nothing is written. With
+    `full` all of gold is written as if nothing had been published yet: that mends a snapshot that was damaged.
     """
-    old, build = read_manifest(store), warehouse.last_build()
+    old, build = None if full else read_manifest(store), warehouse.last_build()
     if build is None or (old is not None and _is_of(old, build)):
         return PublishResult(is_new=False, files=0, rows=0, deleted=0, manifest=old)
     writer = _Writer(warehouse, store, old, build, now_us)
