@@ -19,7 +19,9 @@ class RecordWriter:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self.acked: list[Acked] = []
         self._topic = topic
-        self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2})
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2, "log_level": 0}
+        )
 
     def send(self, count: int, partition: int, label: str = "record") -> None:
         """Send records to one partition and wait until each is acknowledged."""

@@ -26,12 +26,13 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Talk:
-    """Accept; say `hello` at once, and `says` when `expects` subscriptions came; then end or stay."""
+    """Accept; say `hello` at once, `says` when `expects` subscriptions came; then stay or end, if need be `after`."""
 
     hello: tuple[str | bytes, ...] = ()
     expects: int = 1
     says: tuple[str | bytes, ...] = ()
     ends: Literal["close", "reset", "stay"] = "stay"
+    after: asyncio.Event | None = None
 
 
 class ScriptedServer:
@@ -67,6 +68,8 @@ class ScriptedServer:
                 symbols.append(msgspec.json.decode(await connection.recv())["symbol"])
             for message in turn.says:
                 await connection.send(message, text=True)
+            if turn.after is not None:
+                await turn.after.wait()
             if turn.ends == "stay":
                 await connection.wait_closed()
             elif turn.ends == "reset":

@@ -9,7 +9,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tickhouse.finnhub import StatusBatch, TradeFrame, Undecodable, WireTrade
-from tickhouse.finnhub.frames import read_message
 from tickhouse.kafka import BadEvent, Codec, decode_event
 from tickhouse.kafka.codec import loss_of
 from tickhouse.kafka.losses import LossBook
@@ -87,6 +86,13 @@ def test_occurrence_counts_equal_prints_of_one_frame() -> None:
     assert events[2]["conditions"] == []
 
 
+def test_what_is_left_of_a_frame_keeps_its_places() -> None:
+    """A print that couldn't be read leaves its position free."""
+    left = TradeFrame((print_of(), print_of(), print_of("SPY")), 7, positions=(0, 3, 4))
+    events = [json.loads(record.value) for record in CODEC.encode(left)]
+    assert [(event["position"], event["occurrence"]) for event in events] == [(0, 0), (3, 1), (4, 0)]
+
+
 @given(st.lists(TRADES, min_size=1, max_size=5))
 @example([print_of(price="1E-7")])
 @example([print_of(price="1" * 200 + ".30")])
@@ -105,6 +111,7 @@ def test_a_trade_comes_back_as_it_was(trades: list[WireTrade]) -> None:
 @example(
     b'{"type":"trade","symbol":"A","price":"NaN","volume":1,"ts_ms":1,"conditions":[],"received_us":1,"position":0,"occurrence":0}'
 )
+@example(b'{"type":"status","symbol":"\xff","state":"alive","from_us":1,"to_us":1,"reason":"","received_us":1}')
 @example(b'{"type":"status","symbol":"A","state":"bored","from_us":1,"to_us":1,"reason":"","received_us":1}')
 def test_bytes_that_are_no_event_are_named_and_never_raise(value: bytes) -> None:
     """Random bytes and random JSON give a reason, and are no loss of a symbol."""
@@ -112,17 +119,6 @@ def test_bytes_that_are_no_event_are_named_and_never_raise(value: bytes) -> None
     assert isinstance(event, BadEvent)
     assert event.reason
     assert loss_of(value) is None
-
-
-@given(st.binary())
-@example(b'{"type":"trade","x":' + b"[" * 100_000)
-@example(b'{"type":"trade","data":[{"s":"A","p":"NaN","t":1,"v":1}]}')
-@example(b'{"type":"trade","data":[{"s":"A","p":1,"t":1,"v":"sNaN"}]}')
-@example(b'{"type":"trade","data":null}')
-@example(b'{"type":"news","data":[]}')
-def test_messages_that_are_not_finnhubs_are_named_and_never_raise(raw: bytes) -> None:
-    """Random bytes give a problem in words."""
-    assert read_message(raw)[1]
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 import random
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tickhouse.finnhub.backoff import Backoff
 from tickhouse.finnhub.status import FeedBook
-from tickhouse.market import FeedState, FeedStatus
+from tickhouse.finnhub.wire import LostPrint
+from tickhouse.market import FeedState, FeedStatus, feed_record
 
 S = 1_000_000
 
@@ -69,6 +71,88 @@ def test_a_lost_connection_is_a_gap_until_the_next_one() -> None:
     assert told(book.connect(40 * S)) == [("A", "connected", 40, 40), ("B", "connected", 40, 40)]
 
 
+def test_a_connection_that_breaks_off_was_dead_since_its_last_message() -> None:
+    """Alive was told on; the minute in which prints may be lost is no whole one, and the time before still is."""
+    book = FeedBook(["A"], quiet_us=75 * S)
+    statuses = book.connect(0)
+    for second in range(1, 11):
+        book.hear(second * S)
+    statuses += book.vouch(15 * S) + book.vouch(60 * S)
+    alive, lost = book.doubt(70 * S, "reset", FeedState.DISCONNECTED)
+    assert (alive, told(lost)) == ((), [("A", "disconnected", 10, 70)])
+    again = book.miss(75 * S, "reset") + book.connect(75 * S)
+    assert told(again) == [("A", "disconnected", 70, 75), ("A", "connected", 75, 75)]
+    record = feed_record(statuses + lost + again)
+    assert record.is_whole(0, 10 * S)
+    assert not record.is_whole(0, 60 * S)
+    assert not record.is_whole(20 * S, 30 * S)
+
+
+def test_a_connection_that_ends_with_its_last_message_loses_nothing() -> None:
+    """So it is with every clean drop of a replay, in which market time stands still meanwhile."""
+    book = FeedBook(["A"], quiet_us=75 * S)
+    book.connect(0)
+    book.hear(10 * S)
+    alive, lost = book.doubt(10 * S, "closed", FeedState.DISCONNECTED)
+    assert (told(alive), lost) == ([("A", "alive", 0, 10)], ())
+    assert book.miss(10 * S, "closed") == ()
+
+
+def test_a_connection_that_never_was_cannot_break_off() -> None:
+    """The time since the one before is told once, when there is a new one."""
+    book = FeedBook(["A"], quiet_us=75 * S)
+    book.connect(0)
+    book.lose()
+    assert book.doubt(5 * S, "reset", FeedState.DISCONNECTED) == ((), ())
+    assert told(book.miss(8 * S, "reset")) == [("A", "disconnected", 0, 8)]
+
+
+MS = 1_000
+NOW = 60 * S
+
+
+@pytest.mark.parametrize(
+    ("lost", "spans"),
+    [
+        ([], []),
+        ([LostPrint("A")], [("A", 50 * S, NOW + MS)]),
+        ([LostPrint("B", 55_000)], [("B", 50 * S, NOW + MS)]),
+        ([LostPrint("A", 49_000), LostPrint("A", 61_000)], [("A", 49 * S, 61 * S + MS)]),
+        ([LostPrint("A", 10**12), LostPrint("A", -(10**12))], [("A", 50 * S, NOW + MS)]),
+        ([LostPrint()], [("A", 50 * S, NOW + MS), ("B", 50 * S, NOW + MS)]),
+        ([LostPrint("a", 40_000)], [("A", 40 * S, NOW + MS), ("B", 40 * S, NOW + MS)]),
+    ],
+)
+def test_a_print_that_cannot_be_read_is_dropped_since_the_message_before(
+    lost: list[LostPrint], spans: list[tuple[str, int, int]]
+) -> None:
+    """It is its symbol's loss, or everybody's where that is unknown; a time that can be believed widens it."""
+    book = FeedBook(["A", "B"], quiet_us=75 * S)
+    book.connect(0)
+    book.hear(50 * S)
+    dropped = book.drop(NOW, lost)
+    assert [(each.symbol, each.from_us, each.to_us) for each in dropped] == spans
+    assert {(each.state, each.reason) for each in dropped} <= {(FeedState.DROPPED, "undecodable print")}
+    book.hear(NOW)
+    assert told(book.vouch(NOW)) == [("A", "alive", 0, 60), ("B", "alive", 0, 60)]
+
+
+def test_a_dropped_print_spoils_its_minute_though_no_time_has_passed() -> None:
+    """In market time two messages may come at one moment: the interval is a millisecond wide then."""
+    book = FeedBook(["A"], quiet_us=75 * S)
+    statuses = book.connect(60 * S)
+    statuses += book.drop(60 * S, [LostPrint("A")])
+    book.hear(130 * S)
+    record = feed_record(statuses + book.vouch(130 * S))
+    assert not record.is_whole(60 * S, 120 * S)
+    assert record.is_whole(120 * S, 130 * S)
+
+
+def test_what_comes_before_the_connection_is_told_is_no_loss() -> None:
+    """Nothing vouches for that time anyway."""
+    assert FeedBook(["A"], quiet_us=75 * S).drop(5 * S, [LostPrint()]) == ()
+
+
 def test_a_refused_symbol_is_never_called_alive() -> None:
     """From the connection on the refused symbol is a gap that grows with the others' coverage."""
     book = FeedBook(["A", "B"], quiet_us=75 * S)
@@ -89,9 +173,11 @@ def test_each_refusal_is_laid_to_the_last_symbol_that_has_none() -> None:
     assert [book.refuse(1 * S, "too many")[0] for _ in range(5)] == ["D", "C", "B", "A", None]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["hear", "vouch", "doubt", "lose", "connect"]), st.integers(1, 200))))
+@given(
+    st.lists(st.tuples(st.sampled_from(["hear", "vouch", "doubt", "break", "lose", "connect"]), st.integers(1, 200)))
+)
 def test_no_two_statements_about_a_symbol_leave_a_hole_or_run_ahead(steps: list[tuple[str, int]]) -> None:
-    """Whatever happens, each told interval begins where the last ended, but for doubt, which may begin earlier."""
+    """Whatever happens, each told interval begins where the last ended, but for a loss, which may begin earlier."""
     book = FeedBook(["A"], quiet_us=75 * S)
     now, statuses = 1_000, list(book.connect(1_000))
     for step, passed in steps:
@@ -103,12 +189,16 @@ def test_no_two_statements_about_a_symbol_leave_a_hole_or_run_ahead(steps: list[
         elif step == "doubt" and book.is_connected:
             alive, silent = book.doubt(now, "doubt")
             statuses += alive + silent
+        elif step == "break":
+            alive, lost = book.doubt(now, "reset", FeedState.DISCONNECTED)
+            statuses += alive + lost
         elif step == "lose":
             book.lose()
         elif step == "connect" and not book.is_connected:
             statuses += book.miss(now, "lost") + book.connect(now)
     for before, after in pairwise(statuses):
-        assert after.from_us == before.to_us or (after.state is FeedState.SILENT and after.from_us < before.to_us)
+        takes_back = after.state in {FeedState.SILENT, FeedState.DISCONNECTED} and before.state is FeedState.ALIVE
+        assert after.from_us == before.to_us or (takes_back and after.from_us < before.to_us)
         assert after.to_us <= now
 
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
+from tickhouse.finnhub.wire import LostPrint
 from tickhouse.market import FeedState, FeedStatus
 
 __all__ = ["FeedBook"]
+
+US_PER_MS = 1_000
+BELIEVED_US = 3_600_000_000  # between a print and its arrival: the latest on record came after 40 minutes
 
 Statuses = tuple[FeedStatus, ...]
 
@@ -65,12 +69,35 @@ class FeedBook:
                 return symbol, tuple(self._tell([symbol], FeedState.SUBSCRIBE_REFUSED, now_us, reason))
         return None, ()
 
-    def doubt(self, now_us: int, reason: str) -> tuple[Statuses, Statuses]:
-        """Vouch for the time up to the last message, declare it silent since, and end the connection."""
+    def drop(self, now_us: int, lost: Iterable[LostPrint]) -> Statuses:
+        """Tell that prints are lost of the message that came now, before it is heard.
+
+        They are lost since the message before it, and at their own time. One that names no symbol of ours could have
+        been of any.
+        """
+        if not self.is_connected:
+            return ()
+        arrival = (self._heard_us, now_us + US_PER_MS)  # a print's time stands for its whole millisecond
+        spans: dict[str, tuple[int, int]] = {}
+        for each in lost:
+            printed_us = now_us if each.ts_ms is None else each.ts_ms * US_PER_MS
+            if abs(printed_us - now_us) > BELIEVED_US:
+                printed_us = now_us
+            for symbol in (each.symbol,) if each.symbol in self._symbols else self._symbols:
+                from_us, to_us = spans.get(symbol, arrival)
+                spans[symbol] = (min(from_us, printed_us), max(to_us, printed_us + US_PER_MS))
+        return tuple(
+            FeedStatus(symbol, FeedState.DROPPED, *span, "undecodable print") for symbol, span in spans.items()
+        )
+
+    def doubt(self, now_us: int, reason: str, state: FeedState = FeedState.SILENT) -> tuple[Statuses, Statuses]:
+        """Vouch for the time up to the last message, declare it lost since, and end the connection."""
+        if not self.is_connected:
+            return (), ()
         alive = self.vouch(self._heard_us)
         self.lose()
         self._told_to_us = dict.fromkeys(self._told_to_us, self._heard_us)
-        return alive, tuple(self._tell(self._symbols, FeedState.SILENT, now_us, reason))
+        return alive, tuple(self._tell(self._symbols, state, now_us, reason))
 
     def lose(self) -> None:
         """Note that the connection has ended."""

@@ -18,7 +18,7 @@ from tickhouse.finnhub.status import FeedBook
 from tickhouse.finnhub.waits import Waits, waits_until
 from tickhouse.finnhub.wire import FeedItem, Message, StatusBatch, TradeFrame, Undecodable
 from tickhouse.log import get_logger
-from tickhouse.market import FeedStatus
+from tickhouse.market import FeedState, FeedStatus
 from tickhouse.settings import MAX_SYMBOLS
 
 __all__ = ["FeedConfig", "FeedStream"]
@@ -130,7 +130,11 @@ class FeedStream:
         finally:
             ended_us = self._clock.now_us()
             await connection.close()
-        for batch in self._batches(self._book.vouch(ended_us)):
+        # A lost connection may have been dead since its last message: only our own goodbye is vouched for until now.
+        told = (
+            self._book.doubt(ended_us, self._reason, FeedState.DISCONNECTED) if lost else (self._book.vouch(ended_us),)
+        )
+        for batch in self._batches(*told):
             yield batch
         self._book.lose()
         lasted_s = asyncio.get_running_loop().time() - started_s
@@ -198,24 +202,26 @@ class FeedStream:
         return ""
 
     def _take(self, raw: bytes) -> Iterator[FeedItem]:
-        message, problem = read_message(raw)
+        reading = read_message(raw)
+        message = reading.message
         self.messages_received += 1
         if message is not None and self._market is not None:
             yield from self._follow_market(message, self._market)
         now_us = self._clock.now_us()
+        dropped = self._book.drop(now_us, reading.lost)
         self._book.hear(now_us)
-        if message is None or problem:
+        is_trade = message is not None and message.type == "trade"
+        if message is not None and is_trade and message.data:
+            yield TradeFrame(message.data, self._stamp(now_us), reading.positions)
+        if reading.problem:
             self.undecodable_received += 1
-            self._log_once("feed.undecodable", problem)
-            yield Undecodable(raw, problem, self._stamp(now_us))
-        elif message.type == "trade":
-            if message.data:
-                yield TradeFrame(message.data, self._stamp(now_us))
-            self.frames_received += 1  # after the yield: who sees it counted knows that its taker is done with it
-        elif message.type == "ping":
-            self.pings_received += 1
-        else:
-            yield from self._take_error(scrub(message.msg, self._key)[:200], now_us)
+            self._log_once("feed.undecodable", reading.problem)
+            yield Undecodable(raw, reading.problem, self._stamp(now_us))
+            yield from self._batches(dropped)
+        elif message is not None and not is_trade:
+            yield from self._take_notice(message, now_us)
+        if is_trade:
+            self.frames_received += 1  # after the yields: who sees it counted knows that its taker is done with it
 
     def _follow_market(self, message: Message, market: MarketClock) -> Iterator[StatusBatch]:
         if message.at_us is not None:
@@ -228,8 +234,12 @@ class FeedStream:
                 f"{self._host} tells no market time; recordings and the synthetic market need `tickhouse simulate`",
             )
 
-    def _take_error(self, text: str, now_us: int) -> Iterator[StatusBatch]:
+    def _take_notice(self, message: Message, now_us: int) -> Iterator[StatusBatch]:
+        if message.type == "ping":
+            self.pings_received += 1
+            return
         self.errors_received += 1
+        text = scrub(message.msg, self._key)[:200]
         if LIMIT_ERROR in text.lower():
             symbol, statuses = self._book.refuse(now_us, text)
             log.warning("feed.subscribe_refused", symbol=symbol, msg=text)

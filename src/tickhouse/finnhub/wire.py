@@ -8,7 +8,16 @@ import msgspec
 
 from tickhouse.market.types import FeedStatus
 
-__all__ = ["FeedItem", "Message", "StatusBatch", "TradeFrame", "Undecodable", "WireTrade", "decode_message"]
+__all__ = [
+    "FeedItem",
+    "LostPrint",
+    "Message",
+    "StatusBatch",
+    "TradeFrame",
+    "Undecodable",
+    "WireTrade",
+    "decode_message",
+]
 
 
 class WireTrade(msgspec.Struct, frozen=True, gc=False):
@@ -31,11 +40,23 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class LostPrint:
+    """A print that can't be read: its symbol and UTC epoch milliseconds, as far as these can be."""
+
+    symbol: str | None = None
+    ts_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TradeFrame:
-    """The prints of one message; `received_us` is unique per frame."""
+    """The prints of one message; `received_us` is unique per frame.
+
+    `positions` are the prints' places in the message, empty where all of it could be read.
+    """
 
     trades: tuple[WireTrade, ...]
     received_us: int
+    positions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ US_PER_MS = 1_000
 US_PER_S = 1_000_000
 WIDEST_LOSS_US = 3_600 * US_PER_S  # later than the latest print on record (40 minutes)
 
+# Bytes that are no text have an error of their own, and a deep nest of brackets exhausts the decoder's stack.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 Headers = list[tuple[str, str | bytes | None]]  # as confluent-kafka types them; ours are bytes
 Symbol = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -87,7 +90,8 @@ class Codec:
 
     def _trades(self, frame: TradeFrame) -> list[Record]:
         records = []
-        for position, (trade, occurrence) in enumerate(zip(frame.trades, occurrences(frame.trades), strict=True)):
+        positions = frame.positions or range(len(frame.trades))
+        for position, trade, occurrence in zip(positions, frame.trades, occurrences(frame.trades), strict=True):
             event = TradeEvent(
                 symbol=trade.s,
                 price=trade.p,
@@ -172,7 +176,7 @@ def loss_of(value: bytes) -> tuple[str, int, int] | None:
 def _read(value: bytes) -> TradeEvent | StatusEvent | BadEvent:
     try:
         event: TradeEvent | StatusEvent = _decoder.decode(value)
-    except (msgspec.DecodeError, RecursionError) as error:  # a deep nest of brackets exhausts the decoder's stack
+    except UNREADABLE as error:
         return BadEvent(str(error))
     if isinstance(event, TradeEvent) and not (event.price.is_finite() and event.volume.is_finite()):
         return BadEvent("price or volume is no number")
