@@ -13,8 +13,20 @@ from tickhouse.market import Trade
 OPENS = epoch_ms("2013-10-07T13:30")
 GOOD = Trade("IBM", OPENS, Decimal("182.3"), Decimal(300), ("8", "41"))
 SIX = Decimal("0.000001")
+TOLD = OPENS * 1_000
+OVERFLOWS = str(2**63 - 1)
+
+
+def told(state: str, from_us: object, to_us: object, received_us: object = TOLD) -> str:
+    """Return a feed status as JSON text."""
+    return (
+        f'{{"type":"status","symbol":"IBM","state":"{state}","from_us":{from_us},"to_us":{to_us},"reason":"",'
+        f'"received_us":{received_us}}}'
+    )
+
+
 BAD: list[tuple[str | None, str]] = [
-    (None, "not UTF-8"),
+    (None, "no value, or no UTF-8 text"),
     ("", "not JSON"),
     ('{"type":"trade"', "not JSON"),
     ('{"type":"\\ud800"}', "not JSON"),
@@ -26,25 +38,39 @@ BAD: list[tuple[str | None, str]] = [
     (trade_value(GOOD, symbol=""), "symbol is missing or no text"),
     (trade_value(GOOD, symbol='""'), "symbol is missing or no text"),
     (trade_value(GOOD, symbol="7"), "symbol is missing or no text"),
-    (trade_value(GOOD, price=""), "price is missing, no number or too large"),
-    (trade_value(GOOD, price='"182.3"'), "price is missing, no number or too large"),
-    (trade_value(GOOD, price="NaN"), "price is missing, no number or too large"),
-    (trade_value(GOOD, price="true"), "price is missing, no number or too large"),
-    (trade_value(GOOD, price="[1]"), "price is missing, no number or too large"),
-    (trade_value(GOOD, price="1000000000000"), "price is missing, no number or too large"),
+    (trade_value(GOOD, price=""), "price is missing or no number"),
+    (trade_value(GOOD, price='"182.3"'), "price is missing or no number"),
+    (trade_value(GOOD, price="NaN"), "price is missing or no number"),
+    (trade_value(GOOD, price="true"), "price is missing or no number"),
+    (trade_value(GOOD, price="[1]"), "price is missing or no number"),
+    (trade_value(GOOD, price="1000000000000"), "price is 10^12 or more"),
+    (trade_value(GOOD, price="1e300"), "price is 10^12 or more"),
     (trade_value(GOOD, price="0"), "price is not above zero"),
     (trade_value(GOOD, price="-1.5"), "price is not above zero"),
-    (trade_value(GOOD, price="1E-7"), "price is not above zero"),
-    (trade_value(GOOD, volume="null"), "volume is missing, no number or too large"),
+    (trade_value(GOOD, price="-0.0000001"), "price is not above zero"),
+    (trade_value(GOOD, price="0.0"), "price is not above zero"),
+    (trade_value(GOOD, price="1E-7"), "price is below 0.000001"),
+    (trade_value(GOOD, price="0.0000004999"), "price is below 0.000001"),
+    (trade_value(GOOD, volume="null"), "volume is missing or no number"),
     (trade_value(GOOD, volume="-1"), "volume is below zero"),
+    (trade_value(GOOD, volume="-0.0000001"), "volume is below zero"),
+    (trade_value(GOOD, volume="0.0000001"), "volume is below 0.000001"),
+    (trade_value(GOOD, volume="1e12"), "volume is 10^12 or more"),
+    (trade_value(GOOD, price="1000000000", volume="1000000"), "price times volume is 10^15 or more"),
+    (trade_value(GOOD, price="999999999999", volume="999999999999"), "price times volume is 10^15 or more"),
     (trade_value(GOOD, conditions='"8"'), "conditions are no list of codes"),
     (trade_value(GOOD, conditions="[8]"), "conditions are no list of codes"),
     (trade_value(GOOD, conditions='["8,41"]'), "conditions are no list of codes"),
     (trade_value(GOOD, conditions='["8",null]'), "conditions are no list of codes"),
     (trade_value(GOOD, ts_ms="1.5"), "ts_ms is missing or no integer"),
     (trade_value(GOOD, ts_ms='"1"'), "ts_ms is missing or no integer"),
-    (trade_value(GOOD, ts_ms="99999999999999999999"), "ts_ms is missing or no integer"),
-    (trade_value(GOOD, ts_ms="946684799999"), "ts_ms is before the year 2000"),
+    (trade_value(GOOD, ts_ms="99999999999999999999"), "ts_ms is outside 2000 to 2049"),
+    (trade_value(GOOD, ts_ms="946684799999"), "ts_ms is outside 2000 to 2049"),
+    (trade_value(GOOD, ts_ms="2524608000000", received_us="2524607999999999"), "ts_ms is outside 2000 to 2049"),
+    (trade_value(GOOD, ts_ms="9200000000000000", received_us=OVERFLOWS), "received_us is outside 2000 to 2049"),
+    (trade_value(GOOD, received_us=OVERFLOWS), "received_us is outside 2000 to 2049"),
+    (trade_value(GOOD, received_us="-9223372036854775808"), "received_us is outside 2000 to 2049"),
+    (trade_value(GOOD, received_us="946684799999999"), "received_us is outside 2000 to 2049"),
     (trade_value(GOOD, received_us=f"{OPENS - 86_400_001}000"), "ts_ms is over a day after it was received"),
     (trade_value(GOOD, received_us="{}"), "received_us is missing or no integer"),
     (trade_value(GOOD, position="-1"), "position is missing or no count"),
@@ -52,7 +78,15 @@ BAD: list[tuple[str | None, str]] = [
     ('{"type":"status"}', "symbol is missing or no text"),
     ('{"type":"status","symbol":"A","state":"well"}', "unknown state"),
     ('{"type":"status","symbol":"A","state":"alive","from_us":1}', "from_us or to_us is missing or no integer"),
-    ('{"type":"status","symbol":"A","state":"alive","from_us":2,"to_us":1}', "to_us is before from_us"),
+    (told("alive", TOLD + 1, TOLD), "to_us is before from_us"),
+    (told("alive", TOLD, TOLD, received_us='"x"'), "received_us is missing or no integer"),
+    (told("alive", TOLD, TOLD, received_us=OVERFLOWS), "received_us is outside 2000 to 2049"),
+    (told("alive", TOLD, TOLD + 86_400_000_001, received_us=TOLD), "to_us is over a day after it was received"),
+    (told("alive", TOLD, OVERFLOWS), "from_us or to_us is outside 2000 to 2049"),
+    (told("silent", TOLD, OVERFLOWS), "from_us or to_us is outside 2000 to 2049"),
+    (told("dropped", TOLD, OVERFLOWS), "from_us or to_us is outside 2000 to 2049"),
+    (told("silent", 0, TOLD), "from_us or to_us is outside 2000 to 2049"),
+    (told("connected", TOLD, 2_524_608_000_000_000), "from_us or to_us is outside 2000 to 2049"),
 ]
 
 
@@ -72,7 +106,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     home = tmp_path_factory.mktemp("rejects")
     house = House(template(home / "template.duckdb"), home / "house")
     house.load([*[value for value, _ in BAD], trade_value(GOOD), trade_value(GOOD)])
-    house.load([trade_value(Trade("DIGITS", OPENS + at, price, price)) for at, price in enumerate(numbers())], 1)
+    digits = list(enumerate(numbers()))
+    house.load([trade_value(Trade("DIGITS", OPENS + at, price, Decimal(1))) for at, price in digits], 1)
+    house.load([trade_value(Trade("VOLUMES", OPENS + at, Decimal(1), volume)) for at, volume in digits], 4)
     house.load(
         [
             trade_value(Trade("FINE", OPENS, Decimal(price), Decimal(1)))
@@ -81,6 +117,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
         2,
     )
     house.load(['\t{ "price" : 123456789012.123456 ,"type":"trade","symbol":"SPACED","volume":1,' + _rest() + " }"], 3)
+    house.load(
+        [trade_value(Trade("LARGE", OPENS + at, Decimal(1000), Decimal(999_999_999_999))) for at in range(2_000)], 5
+    )
     house.transform()
     return house
 
@@ -109,10 +148,18 @@ def test_a_repeat_is_a_reject_and_its_first_arrival_a_trade(house: House) -> Non
 
 def test_prices_keep_their_digits(house: House) -> None:
     """Up to six decimals all digits are kept, however large the number; what is beyond is rounded half up."""
-    rows = house.rows("select price, volume from silver.silver_trades where symbol = 'DIGITS' order by ts_ms")
+    kept = "select price, volume from silver.silver_trades where symbol = '{}' order by ts_ms"
     expected = [price.quantize(SIX, ROUND_HALF_UP) for price in numbers() if price >= SIX / 2]
-    assert [row["price"] for row in rows] == expected
-    assert [row["volume"] for row in rows] == expected
+    assert [row["price"] for row in house.rows(kept.format("DIGITS"))] == expected
+    assert [row["volume"] for row in house.rows(kept.format("VOLUMES"))] == expected
+
+
+def test_no_number_of_large_prints_is_too_large_for_a_bar(house: House) -> None:
+    """The largest prints that are let in add up in the day's bar to the last digit."""
+    (day,) = house.rows(
+        "select volume, vwap from gold.candlesticks where symbol = 'LARGE' and interval = '1d' and session = 'all'"
+    )
+    assert day == {"volume": 2_000 * 999_999_999_999.0, "vwap": pytest.approx(1_000.0)}
 
 
 def test_prints_that_differ_past_the_sixth_decimal_are_two(house: House) -> None:

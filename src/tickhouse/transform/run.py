@@ -80,12 +80,13 @@ def transform(
 ) -> TransformResult:
     """Bring bronze, silver and gold up to what is loaded; call it under the warehouse's lock.
 
-    Everything is built anew where `full` is set, or the condition table, the calendar or the models changed. Raises
-    TransformFailed with the models and tests that failed: the next call then takes in the same loads again.
+    Everything is built anew where `full` is set, the condition table, the calendar or the models changed, or the last
+    build that did so was cut off. Raises TransformFailed with the models and tests that failed: the next call then
+    takes in the same loads again.
     """
     last = warehouse.last_build()
     fingerprint = _fingerprint(warehouse)
-    is_full = full or last is None or last.fingerprint != fingerprint
+    is_full = full or last is None or last.fingerprint != fingerprint or warehouse.has_unfinished_full_build()
     through = warehouse.max_load_id()
     if last is not None and not is_full and through == last.through_load_id:
         return TransformResult(None, is_full=False, nodes=())
@@ -93,7 +94,9 @@ def transform(
     build_id = 1 if last is None else last.build_id + 1
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     arguments += [] if tests == "all" else ["--exclude", "tag:full"]
-    arguments += ["--full-refresh"] if is_full else []
+    if is_full:
+        arguments += ["--full-refresh"]
+        warehouse.begin_full_build(build_id, fingerprint, clock.now_us())
     results = _nodes(run_dbt(warehouse, arguments, state_dir=state_dir))
     warehouse.record_build(Build(build_id, since, through, is_full, fingerprint, clock.now_us()))
     nodes = tuple(_with_rows(warehouse, results, since, build_id))

@@ -61,6 +61,11 @@ RAW_TABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("fingerprint", "varchar"),
             ("finished_at", "timestamp"),
         ),
+        "unfinished_builds": (
+            ("build_id", "bigint"),
+            ("fingerprint", "varchar"),
+            ("began_at", "timestamp"),
+        ),
     }
 )
 """Tables of schema RAW with their columns; the words are valid on DuckDB and on Snowflake. Timestamps are UTC."""
@@ -207,6 +212,19 @@ class Warehouse(Protocol):
         build_id, since, through, is_full, fingerprint, finished_at = newest
         return Build(build_id, since, through, is_full, fingerprint, to_us(finished_at))
 
+    def begin_full_build(self, build_id: int, fingerprint: str, began_us: int) -> None:
+        """Write down that models are about to be replaced one by one: till all are, they don't fit together."""
+        row = {
+            "build_id": [build_id],
+            "fingerprint": [fingerprint],
+            "began_at": pa.array([at_us(began_us)], pa.timestamp("us")),
+        }
+        self.append("raw.unfinished_builds", pa.table(row), replace=True)
+
+    def has_unfinished_full_build(self) -> bool:
+        """Tell whether a full build began and none has ended since."""
+        return self.row("select build_id from raw.unfinished_builds limit 1") is not None
+
     def record_build(self, build: Build) -> None:
         """Write down that a transform ended well; what follows is read from it."""
         row = {
@@ -218,6 +236,10 @@ class Warehouse(Protocol):
             "finished_at": pa.array([at_us(build.finished_us)], pa.timestamp("us")),
         }
         self.append("raw.builds", pa.table(row))
+        if build.is_full:
+            # after: where this is cut off, the next build is full once more
+            begun = self.query("select build_id, fingerprint, began_at from raw.unfinished_builds")
+            self.append("raw.unfinished_builds", begun.slice(0, 0), replace=True)
 
     def has_build(self, build_id: int, finished_us: int) -> bool:
         """Tell whether a build is part of this warehouse's history; another warehouse counts its own."""

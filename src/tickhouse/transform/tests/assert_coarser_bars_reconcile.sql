@@ -2,15 +2,9 @@
 
 with
 
-candlesticks as (
-
-    select * from {{ ref('candlesticks') }}
-
-),
-
 coarser as (
 
-    select * from candlesticks
+    select * from {{ ref('candlesticks') }}
     where
         interval <> '1m'
         and build_id = {{ window.build_id }}
@@ -30,7 +24,7 @@ minutes as (
         max_by(candlesticks.close, candlesticks.opened_at) as close,
         sum(candlesticks.trades) as trades
     from coarser
-    inner join candlesticks
+    inner join {{ ref('candlesticks') }} as candlesticks
         on
             coarser.symbol = candlesticks.symbol
             and coarser.session = candlesticks.session

@@ -1,3 +1,5 @@
+{% set day_us = 86400000000 %}
+
 with
 
 events as (
@@ -46,9 +48,11 @@ typed as (
         symbol,
         state,
         coalesce(reason, '') as reason,
-        case when from_text not like '%.%' then try_cast(from_text as bigint) end as from_us,
-        case when to_text not like '%.%' then try_cast(to_text as bigint) end as to_us,
-        case when received_text not like '%.%' then try_cast(received_text as bigint) end as received_us
+        {{ is_no_integer('from_text') }} or {{ is_no_integer('to_text') }} as is_without_interval,
+        {{ is_no_integer('received_text') }} as received_is_no_integer,
+        {{ time_in_us('from_text') }} as from_us,
+        {{ time_in_us('to_text') }} as to_us,
+        {{ time_in_us('received_text') }} as received_us
     from texts
     where event_type = 'status'
 
@@ -71,9 +75,12 @@ judged as (
                     'connected', 'alive', 'disconnected', 'silent', 'subscribe_refused', 'rate_limited', 'dropped'
                 )
                 then 'unknown state'
-            when from_us is null or to_us is null then 'from_us or to_us is missing or no integer'
-            when from_us < 0 or to_us < from_us then 'to_us is before from_us'
-            when received_us is null then 'received_us is missing or no integer'
+            when is_without_interval then 'from_us or to_us is missing or no integer'
+            when from_us is null or to_us is null then 'from_us or to_us is outside 2000 to 2049'
+            when to_us < from_us then 'to_us is before from_us'
+            when received_is_no_integer then 'received_us is missing or no integer'
+            when received_us is null then 'received_us is outside 2000 to 2049'
+            when to_us > received_us + {{ day_us }} then 'to_us is over a day after it was received'
         end as reject_reason,
         from_us,
         to_us,

@@ -17,18 +17,6 @@ sessions as (
 
 ),
 
-trades as (
-
-    select * from {{ ref('silver_trades') }}
-
-),
-
-minute_bars as (
-
-    select * from {{ ref('silver_bars_1m') }}
-
-),
-
 spans as (
 
     select * from {{ ref('silver_feed_spans') }}
@@ -64,12 +52,60 @@ sessions_of_feed_status as (
 
 ),
 
+symbol_clocks as (
+
+    -- up to where each symbol's prints had come before this build
+    select
+        symbol,
+        case when symbol like '%:%' then 'round_the_clock' else 'listed' end as applies_to,
+        max(
+            case
+                when since_load_id = {{ window.since_load_id }} then latest_before_ms
+                else latest_ms
+            end
+        ) as latest_before_ms,
+        max(since_load_id) = {{ window.since_load_id }} as has_new_prints
+    from clocks
+    group by symbol
+
+),
+
+told_symbols as (
+
+    select distinct symbol from new_feed_status
+
+),
+
 active_symbols as (
 
-    select symbol from new_feed_status
+    select symbol_clocks.*
+    from symbol_clocks
+    left join told_symbols on symbol_clocks.symbol = told_symbols.symbol
+    where
+        symbol_clocks.has_new_prints
+        or told_symbols.symbol is not null
+
+),
+
+day_dates as (
+
+    select
+        applies_to,
+        trading_date,
+        day_starts_ms,
+        day_ends_ms,
+        cast(starts_at as date) as utc_date
+    from sessions
+
     union
-    select symbol from clocks
-    where since_load_id = {{ window.since_load_id }}
+
+    select
+        applies_to,
+        trading_date,
+        day_starts_ms,
+        day_ends_ms,
+        cast(ends_at as date) as utc_date
+    from sessions
 
 ),
 
@@ -78,7 +114,7 @@ touched_days as (
     select
         symbol,
         trading_date
-    from trades
+    from {{ ref('silver_trades') }}
     where
         session <> 'closed'
         and {{ is_new(window) }}
@@ -97,12 +133,17 @@ touched_days as (
 
     union
 
+    -- a bar that isn't closed ends after the latest print, at most 5 s before it: it is of that print's day
     select
-        known.symbol,
-        known.trading_date
-    from {{ this }} as known
-    inner join active_symbols on known.symbol = active_symbols.symbol
-    where not known.is_closed
+        active_symbols.symbol,
+        day_dates.trading_date
+    from active_symbols
+    inner join day_dates
+        on
+            active_symbols.applies_to = day_dates.applies_to
+            and cast({{ ms_to_timestamp('active_symbols.latest_before_ms') }} as date) = day_dates.utc_date
+            and active_symbols.latest_before_ms >= day_dates.day_starts_ms
+            and active_symbols.latest_before_ms < day_dates.day_ends_ms + {{ late_after_ms }}
 
 ),
 {% else %}
@@ -111,14 +152,15 @@ touched_days as (
     select distinct
         symbol,
         trading_date
-    from minute_bars
+    from {{ ref('silver_bars_1m') }}
 
 ),
 {% endif %}
+-- tables that grow are named where they are bounded, and joined inwards: DuckDB then reads the touched days alone
 touched_minutes as (
 
     select minute_bars.*
-    from minute_bars
+    from {{ ref('silver_bars_1m') }} as minute_bars
     inner join touched_days
         on
             minute_bars.symbol = touched_days.symbol
@@ -129,7 +171,7 @@ touched_minutes as (
 late_prints as (
 
     select trades.*
-    from trades
+    from {{ ref('silver_trades') }} as trades
     inner join touched_days
         on
             trades.symbol = touched_days.symbol
@@ -355,13 +397,23 @@ covered_until as (
 
 ),
 
+latest_prints as (
+
+    select
+        symbol,
+        max(latest_ms) as latest_ms
+    from clocks
+    group by symbol
+
+),
+
 watermarks as (
 
     select
-        clocks.symbol,
-        greatest(clocks.latest_ms * 1000, coalesce(covered_until.to_us, 0)) as watermark_us
-    from clocks
-    left join covered_until on clocks.symbol = covered_until.symbol
+        latest_prints.symbol,
+        greatest(latest_prints.latest_ms * 1000, coalesce(covered_until.to_us, 0)) as watermark_us
+    from latest_prints
+    left join covered_until on latest_prints.symbol = covered_until.symbol
 
 ),
 
@@ -404,12 +456,23 @@ candlesticks as (
 
 ),
 {% if is_incremental() %}
+known as (
+
+    select known_before.*
+    from {{ this }} as known_before
+    inner join touched_days
+        on
+            known_before.symbol = touched_days.symbol
+            and known_before.trading_date = touched_days.trading_date
+
+),
+
 changed as (
 
     -- a row that stays the same isn't written again, so that its build_id tells readers when it last changed
     select candlesticks.*
     from candlesticks
-    left join {{ this }} as known
+    left join known
         on
             candlesticks.symbol = known.symbol
             and candlesticks.interval = known.interval

@@ -7,53 +7,38 @@
 {% set window = model_window() %}
 
 with
-
-counted as (
-
-    select * from {{ ref('silver_trades') }}
-    where updates_last or updates_high_low or updates_volume
-
-),
 {% if is_incremental() %}
+-- silver_trades stands in two places, each with its bounds: as one CTE it would be read whole
 touched as (
 
     select distinct
         symbol,
         session,
         minute_ms
-    from counted
-    where {{ is_new(window) }}
-
-),
-
-bounds as (
-
-    -- without them this would read all of history
-    select
-        min(minute_ms) as from_ms,
-        max(minute_ms) + 60000 as to_ms
-    from touched
+    from {{ ref('silver_trades') }}
+    where
+        (updates_last or updates_high_low or updates_volume)
+        and {{ is_new(window) }}
 
 ),
 
 prints as (
 
-    select counted.*
-    from counted
+    select trades.*
+    from {{ ref('silver_trades') }} as trades
     inner join touched
         on
-            counted.symbol = touched.symbol
-            and counted.session = touched.session
-            and counted.minute_ms = touched.minute_ms
-    where
-        counted.ts_ms >= (select bounds.from_ms from bounds)
-        and counted.ts_ms < (select bounds.to_ms from bounds)
+            trades.symbol = touched.symbol
+            and trades.session = touched.session
+            and trades.minute_ms = touched.minute_ms
+    where trades.updates_last or trades.updates_high_low or trades.updates_volume
 
 ),
 {% else %}
 prints as (
 
-    select * from counted
+    select * from {{ ref('silver_trades') }}
+    where updates_last or updates_high_low or updates_volume
 
 ),
 {% endif %}

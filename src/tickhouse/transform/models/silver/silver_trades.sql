@@ -45,21 +45,24 @@ in_arrival_order as (
                 new_prints.conditions,
                 new_prints.exact_digits,
                 new_prints.occurrence
-            order by new_prints.kafka_partition, new_prints.kafka_offset
+            order by new_prints.load_id, new_prints.kafka_partition, new_prints.kafka_offset
         ) as repetition,
         greatest(
             clocks.latest_before_ms,
             coalesce(
                 max(new_prints.ts_ms) over (
-                    partition by new_prints.symbol
-                    order by new_prints.kafka_partition, new_prints.kafka_offset
+                    partition by new_prints.symbol, new_prints.kafka_partition
+                    order by new_prints.kafka_offset
                     rows between unbounded preceding and 1 preceding
                 ),
                 0
             )
         ) as latest_before_ms
     from new_prints
-    inner join clocks on new_prints.symbol = clocks.symbol
+    inner join clocks
+        on
+            new_prints.symbol = clocks.symbol
+            and new_prints.kafka_partition = clocks.kafka_partition
 
 ),
 
@@ -70,13 +73,24 @@ first_arrivals as (
 
 ),
 {% if is_incremental() %}
+arrival_times as (
+
+    select distinct
+        symbol,
+        ts_ms
+    from first_arrivals
+
+),
+
 known as (
 
-    -- without the bounds this would read all of history
-    select * from {{ this }}
-    where
-        ts_ms >= (select min(first_arrivals.ts_ms) from first_arrivals)
-        and ts_ms <= (select max(first_arrivals.ts_ms) from first_arrivals)
+    -- an inner join: DuckDB reads only what lies within the range of these times
+    select known_before.*
+    from {{ this }} as known_before
+    inner join arrival_times
+        on
+            known_before.symbol = arrival_times.symbol
+            and known_before.ts_ms = arrival_times.ts_ms
 
 ),
 
