@@ -11,6 +11,27 @@ coarser as (
 
 ),
 
+days as (
+
+    select distinct
+        symbol,
+        trading_date
+    from coarser
+
+),
+
+minutes_of_days as (
+
+    select candlesticks.*
+    from {{ ref('candlesticks') }} as candlesticks
+    inner join days
+        on
+            candlesticks.symbol = days.symbol
+            and candlesticks.trading_date = days.trading_date
+    where candlesticks.interval = '1m'
+
+),
+
 minutes as (
 
     select
@@ -18,20 +39,19 @@ minutes as (
         coarser.interval,
         coarser.session,
         coarser.opened_at,
-        min_by(candlesticks.open, candlesticks.opened_at) as open,
-        max(candlesticks.high) as high,
-        min(candlesticks.low) as low,
-        max_by(candlesticks.close, candlesticks.opened_at) as close,
-        sum(candlesticks.trades) as trades
+        min_by(minutes_of_days.open, minutes_of_days.opened_at) as open,
+        max(minutes_of_days.high) as high,
+        min(minutes_of_days.low) as low,
+        max_by(minutes_of_days.close, minutes_of_days.opened_at) as close,
+        sum(minutes_of_days.trades) as trades
     from coarser
-    inner join {{ ref('candlesticks') }} as candlesticks
+    inner join minutes_of_days
         on
-            coarser.symbol = candlesticks.symbol
-            and coarser.session = candlesticks.session
-            and coarser.trading_date = candlesticks.trading_date
-            and candlesticks.interval = '1m'
-            and coarser.opened_at <= candlesticks.opened_at
-            and coarser.ends_at > candlesticks.opened_at
+            coarser.symbol = minutes_of_days.symbol
+            and coarser.session = minutes_of_days.session
+            and coarser.trading_date = minutes_of_days.trading_date
+            and coarser.opened_at <= minutes_of_days.opened_at
+            and coarser.ends_at > minutes_of_days.opened_at
     group by coarser.symbol, coarser.interval, coarser.session, coarser.opened_at
 
 )
